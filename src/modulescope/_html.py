@@ -1,0 +1,103 @@
+"""One description, two renderings: the base of every object that the package displays.
+
+A display object gives the same story twice. ``__repr__`` is plain text; it is complete and
+deterministic, because the book's verification compares it. ``_repr_html_`` is HTML in the light
+DOM that reads well when a front end strips scripts and styles.
+
+Everything that ends up in HTML is escaped here and nowhere else.
+"""
+
+import html
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+
+# Each output carries its own copy: some front ends isolate outputs from one another.
+_BASE_CSS = """
+.modulescope{--ms-bg:#fff;--ms-panel:#f5f7fa;--ms-text:#1c2430;--ms-muted:#566173;--ms-line:#ccd3dd;
+--ms-accent:#0b5cad;--ms-mark:#fff1c2;--ms-mark-edge:#b87500;--ms-new:#d9f2e1;--ms-new-edge:#17703a;
+--ms-warn:#fbe3df;--ms-warn-edge:#a8321e;
+background:var(--ms-bg);color:var(--ms-text);border:1px solid var(--ms-line);border-radius:8px;
+padding:.75rem;margin:.25rem 0;font:14px/1.5 system-ui,sans-serif;overflow-wrap:anywhere}
+html[data-theme=dark] .modulescope,[data-jp-theme-light=false] .modulescope,.vscode-dark .modulescope{
+--ms-bg:#161b22;--ms-panel:#1f2630;--ms-text:#e6ebf2;--ms-muted:#a3afbf;--ms-line:#3c4757;
+--ms-accent:#79b8ff;--ms-mark:#453815;--ms-mark-edge:#e0a93b;--ms-new:#163d27;--ms-new-edge:#5fcf8b;
+--ms-warn:#47211c;--ms-warn-edge:#ff9c87}
+.modulescope code,.modulescope pre,.modulescope kbd{font:13px/1.5 ui-monospace,"DejaVu Sans Mono",Menlo,Consolas,monospace;
+background:none;border:0;padding:0;margin:0;color:inherit}
+.modulescope .ms-title{font-weight:600;margin:0 0 .4rem}
+.modulescope .ms-muted{color:var(--ms-muted)}
+.modulescope .ms-scroll{overflow-x:auto;max-width:100%}
+.modulescope table{border-collapse:collapse;margin:0;font-size:13px}
+.modulescope th,.modulescope td{text-align:left;vertical-align:top;padding:.2rem .6rem;
+border:0;border-bottom:1px solid var(--ms-line);white-space:nowrap;color:var(--ms-text);background:none}
+.modulescope th{color:var(--ms-muted);font-weight:600}
+.modulescope td.ms-wrap{white-space:normal;min-width:12rem}
+.modulescope .ms-tag{border:1px solid currentColor;border-radius:4px;padding:0 .3rem;font-size:12px}
+"""
+
+
+def escape(value: object) -> str:
+    """Return ``str(value)`` with every character that HTML gives a meaning to replaced."""
+    return html.escape(str(value), quote=True)
+
+
+def code(value: object) -> str:
+    """Return *value*, escaped, in a ``<code>`` element."""
+    return f"<code>{escape(value)}</code>"
+
+
+def table_html(
+    headings: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    label: str,
+    row_classes: Sequence[str] | None = None,
+) -> str:
+    """Return a scrollable table; *rows* hold cells that are HTML already.
+
+    The region can be reached by keyboard, because a wide table scrolls sideways on a phone.
+    """
+    head = "".join(f'<th scope="col">{escape(heading)}</th>' for heading in headings)
+    body = []
+    for index, row in enumerate(rows):
+        css_class = row_classes[index] if row_classes else ""
+        attribute = f' class="{escape(css_class)}"' if css_class else ""
+        body.append(f"<tr{attribute}>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>")
+    return (
+        f'<div class="ms-scroll" tabindex="0" role="region" aria-label="{escape(label)}">'
+        f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table></div>"
+    )
+
+
+def table_text(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Return the rows as columns of plain text under their headings, no trailing spaces."""
+    cells = [list(headings), *[[str(cell) for cell in row] for row in rows]]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(headings))]
+    lines = [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in cells
+    ]
+    lines.insert(1, "  ".join("-" * width for width in widths))
+    return "\n".join(lines)
+
+
+class Display(ABC):
+    """Base class of everything that a notebook shows: text for all, HTML where it can be."""
+
+    _css = ""
+    _script = ""
+
+    @abstractmethod
+    def to_text(self) -> str:
+        """Return the whole story as plain text, the same on every machine."""
+
+    @abstractmethod
+    def to_html(self) -> str:
+        """Return the story as an HTML fragment that needs neither style nor script."""
+
+    def __repr__(self) -> str:
+        return self.to_text()
+
+    def _repr_html_(self) -> str:
+        style = "".join(line.strip() for line in (_BASE_CSS + self._css).splitlines())
+        script = f"<script>{self._script}</script>" if self._script else ""
+        return f'<div class="modulescope"><style>{style}</style>{self.to_html()}{script}</div>'
