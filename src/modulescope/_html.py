@@ -11,17 +11,21 @@ import html
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 
+from pygments import lex
+from pygments.lexers.python import PythonLexer
+from pygments.token import Comment, Keyword, Operator, String
+
 # Each output carries its own copy: some front ends isolate outputs from one another.
 _BASE_CSS = """
 .modulescope{--ms-bg:#fff;--ms-panel:#f5f7fa;--ms-text:#1c2430;--ms-muted:#566173;--ms-line:#ccd3dd;
 --ms-accent:#0b5cad;--ms-mark:#fff1c2;--ms-mark-edge:#b87500;--ms-new:#d9f2e1;--ms-new-edge:#17703a;
---ms-warn:#fbe3df;--ms-warn-edge:#a8321e;
+--ms-warn:#fbe3df;--ms-warn-edge:#a8321e;--ms-kw:#7a2e9e;--ms-str:#0a6640;
 background:var(--ms-bg);color:var(--ms-text);border:1px solid var(--ms-line);border-radius:8px;
 padding:.75rem;margin:.25rem 0;font:14px/1.5 system-ui,sans-serif;overflow-wrap:anywhere}
 html[data-theme=dark] .modulescope,[data-jp-theme-light=false] .modulescope,.vscode-dark .modulescope{
 --ms-bg:#161b22;--ms-panel:#1f2630;--ms-text:#e6ebf2;--ms-muted:#a3afbf;--ms-line:#3c4757;
 --ms-accent:#79b8ff;--ms-mark:#453815;--ms-mark-edge:#e0a93b;--ms-new:#163d27;--ms-new-edge:#5fcf8b;
---ms-warn:#47211c;--ms-warn-edge:#ff9c87}
+--ms-warn:#47211c;--ms-warn-edge:#ff9c87;--ms-kw:#d5a6ff;--ms-str:#8fd9a8}
 .modulescope code,.modulescope pre,.modulescope kbd{font:13px/1.5 ui-monospace,"DejaVu Sans Mono",Menlo,Consolas,monospace;
 background:none;border:0;padding:0;margin:0;color:inherit}
 .modulescope .ms-title{font-weight:600;margin:0 0 .4rem}
@@ -32,8 +36,12 @@ background:none;border:0;padding:0;margin:0;color:inherit}
 border:0;border-bottom:1px solid var(--ms-line);white-space:nowrap;color:var(--ms-text);background:none}
 .modulescope th{color:var(--ms-muted);font-weight:600}
 .modulescope td.ms-wrap{white-space:normal;min-width:12rem}
+.modulescope .k{color:var(--ms-kw)}.modulescope .s{color:var(--ms-str)}.modulescope .c{color:var(--ms-muted)}
 .modulescope .ms-tag{border:1px solid currentColor;border-radius:4px;padding:0 .3rem;font-size:12px}
 """
+
+
+_CODE_CLASSES = ((Keyword, "k"), (Operator.Word, "k"), (String, "s"), (Comment, "c"))
 
 
 def escape(value: object) -> str:
@@ -44,6 +52,24 @@ def escape(value: object) -> str:
 def code(value: object) -> str:
     """Return *value*, escaped, in a ``<code>`` element."""
     return f"<code>{escape(value)}</code>"
+
+
+def code_lines(text: str) -> list[str]:
+    """Return Python source as HTML, a string a line, with keywords, strings and comments classed.
+
+    The classes are ``k``, ``s`` and ``c``; the text reads the same without them.
+    """
+    parts: list[str] = []
+    for token, value in lex(text, PythonLexer(stripnl=False, ensurenl=False)):
+        css_class = next((name for kind, name in _CODE_CLASSES if token in kind), "")
+        pieces = [
+            f'<span class="{css_class}">{escape(piece)}</span>'
+            if css_class and piece.strip()
+            else escape(piece)
+            for piece in value.split("\n")
+        ]
+        parts.append("\n".join(pieces))
+    return "".join(parts).split("\n")
 
 
 def table_html(

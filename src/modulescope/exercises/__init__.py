@@ -34,6 +34,7 @@ class Result(Display):
 
     @property
     def passed(self) -> bool:
+        """Whether the answer is right."""
         return self.status == "right"
 
     def to_text(self) -> str:
