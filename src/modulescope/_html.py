@@ -10,36 +10,14 @@ Everything that ends up in HTML is escaped here and nowhere else.
 import html
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
+from importlib import resources
 
 from pygments import lex
 from pygments.lexers.python import PythonLexer
 from pygments.token import Comment, Keyword, Operator, String
 
 # Each output carries its own copy: some front ends isolate outputs from one another.
-_BASE_CSS = """
-.modulescope{--ms-bg:#fff;--ms-panel:#f5f7fa;--ms-text:#1c2430;--ms-muted:#566173;--ms-line:#ccd3dd;
---ms-accent:#0b5cad;--ms-mark:#fff1c2;--ms-mark-edge:#b87500;--ms-new:#d9f2e1;--ms-new-edge:#17703a;
---ms-warn:#fbe3df;--ms-warn-edge:#a8321e;--ms-kw:#7a2e9e;--ms-str:#0a6640;
-background:var(--ms-bg);color:var(--ms-text);border:1px solid var(--ms-line);border-radius:8px;
-padding:.75rem;margin:.25rem 0;font:14px/1.5 system-ui,sans-serif;overflow-wrap:anywhere}
-html[data-theme=dark] .modulescope,[data-jp-theme-light=false] .modulescope,.vscode-dark .modulescope{
---ms-bg:#161b22;--ms-panel:#1f2630;--ms-text:#e6ebf2;--ms-muted:#a3afbf;--ms-line:#3c4757;
---ms-accent:#79b8ff;--ms-mark:#453815;--ms-mark-edge:#e0a93b;--ms-new:#163d27;--ms-new-edge:#5fcf8b;
---ms-warn:#47211c;--ms-warn-edge:#ff9c87;--ms-kw:#d5a6ff;--ms-str:#8fd9a8}
-.modulescope code,.modulescope pre,.modulescope kbd{font:13px/1.5 ui-monospace,"DejaVu Sans Mono",Menlo,Consolas,monospace;
-background:none;border:0;padding:0;margin:0;color:inherit}
-.modulescope .ms-title{font-weight:600;margin:0 0 .4rem}
-.modulescope .ms-muted{color:var(--ms-muted)}
-.modulescope .ms-scroll{overflow-x:auto;max-width:100%}
-.modulescope table{border-collapse:collapse;margin:0;font-size:13px}
-.modulescope th,.modulescope td{text-align:left;vertical-align:top;padding:.2rem .6rem;
-border:0;border-bottom:1px solid var(--ms-line);white-space:nowrap;color:var(--ms-text);background:none}
-.modulescope th{color:var(--ms-muted);font-weight:600}
-.modulescope td.ms-wrap{white-space:normal;min-width:12rem}
-.modulescope .k{color:var(--ms-kw)}.modulescope .s{color:var(--ms-str)}.modulescope .c{color:var(--ms-muted)}
-.modulescope .ms-tag{border:1px solid currentColor;border-radius:4px;padding:0 .3rem;font-size:12px}
-"""
-
+_BASE_CSS = resources.files(__package__).joinpath("base.css").read_text("utf-8")
 
 _CODE_CLASSES = ((Keyword, "k"), (Operator.Word, "k"), (String, "s"), (Comment, "c"))
 

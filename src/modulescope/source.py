@@ -13,6 +13,7 @@ import textwrap
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from importlib import resources
 from types import CodeType
 from typing import Any
 
@@ -174,15 +175,7 @@ class SourceView(Display):
     marked: frozenset[int]
     notes: Mapping[int, str]
 
-    _css = """
-    .modulescope .ms-src{background:var(--ms-panel);border-radius:6px;padding:.4rem .5rem}
-    .modulescope .ms-src pre{white-space:pre;overflow:visible}
-    .modulescope .ms-src i{font-style:normal;color:var(--ms-muted);user-select:none}
-    .modulescope .ms-src mark{background:var(--ms-mark);color:inherit;border-left:3px solid var(--ms-mark-edge)}
-    .modulescope .ms-src summary{color:var(--ms-muted);font-size:12px;cursor:pointer;padding:.1rem 0}
-    .modulescope .ms-note{margin:.15rem 0 .45rem;padding:.25rem .6rem;border-left:3px solid var(--ms-mark-edge);
-    background:var(--ms-bg);max-width:46rem;white-space:normal;position:sticky;left:0}
-    """
+    _css = resources.files(__package__).joinpath("source.css").read_text("utf-8")
 
     def _blocks(self) -> Iterable[tuple[bool, list[int]]]:
         """Yield runs of line numbers with whether they are open."""

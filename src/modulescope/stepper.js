@@ -91,7 +91,11 @@ const start = root => {
       return item;
     }));
     stack.parentNode.scrollTop = stack.parentNode.scrollHeight;
-    values.replaceChildren(...[...row.querySelectorAll(":scope > ul > li")].map(item => item.cloneNode(true)));
+    values.replaceChildren(...[...row.querySelectorAll(":scope > small > span")].map(pair => {
+      const item = make("li");
+      make("code", "", item, pair.textContent);
+      return item;
+    }));
     let fresh = null;
     grown.forEach(([at, item]) => {
       item.hidden = at > now;

@@ -128,14 +128,13 @@ def _entry_text(entry: Entry) -> str:
 
 def _row_html(row: Row, function: int) -> str:
     added = "".join(
-        f'<ins data-v="{escape(entry.variable)}">{escape(_entry_text(entry))}</ins>'
+        f' <ins data-v="{escape(entry.variable)}">{escape(_entry_text(entry))}</ins>'
         for entry in row.added
     )
-    values = "".join(
-        f"<li><code>{escape(name)}</code> = {escape(value)}</li>"
-        for name, value in row.values.items()
+    values = ", ".join(
+        f"<span>{escape(name)} = {escape(value)}</span>" for name, value in row.values.items()
     )
-    values = f"<ul>{values}</ul>" if values else ""
+    values = f" <small>{values}</small>" if values else ""
     # The text of a call or a result names the submodule itself.
     place = f"<b>{escape(row.where)}</b> " if row.kind == "line" else ""
     return (
@@ -159,7 +158,7 @@ def _source_html(source: Source, number: int, ran: set[int]) -> str:
     for is_open, run in groupby(source.numbers, key=open_lines.__contains__):
         lines = list(run)
         # Comments and blank lines do not run, yet a short one is no reason to fold.
-        if is_open or len(lines) <= 2 and not any(line in whole for line in lines):
+        if is_open or (len(lines) <= 2 and not any(line in whole for line in lines)):
             parts.extend(
                 f'<span data-l="{line}"><i>{line}</i>  {highlighted[line - source.first_line]}\n'
                 "</span>"
