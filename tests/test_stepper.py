@@ -120,6 +120,12 @@ def test_generators_are_suspended_and_resumed():
     assert recording.result == list(net.named_modules())
 
 
+def test_entries_that_look_alike_are_told_apart():
+    net = nn.BatchNorm1d(3)
+    stepper = step(net.named_parameters, watch=[nn.Module._named_members], track=["memo"])
+    assert sum(len(row.added) for row in stepper.rows) == len(list(net.parameters())) == 2
+
+
 def test_an_error_is_the_last_step_and_the_old_tracer_comes_back():
     net = nn.Linear(1, 1)
     net._state_dict_pre_hooks[0] = lambda *args: 1 / 0

@@ -8,6 +8,7 @@ containers that the caller names. Nothing is imitated: what runs is the installe
 import dis
 import inspect
 import sys
+import textwrap
 import types
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -103,6 +104,8 @@ def describe(value: Any, paths: Mapping[int, Sequence[str]] | None = None) -> st
         return text if len(text) <= 60 else text[:57] + "..."
     if paths and id(value) in paths:
         return f"{kind} at {paths[id(value)][0] or 'the root'}"
+    if kind in ("dtype", "device", "memory_format"):
+        return str(value)
     if hasattr(value, "shape") and hasattr(value, "dtype"):
         return f"{kind} {list(value.shape)} {str(value.dtype).removeprefix('torch.')}"
     if isinstance(value, tuple) and 0 < len(value) <= 3:
@@ -223,7 +226,8 @@ class _Tracer:
         self._paths = paths
         self._stack: list[tuple[types.FrameType, _Open]] = []
         self._suspended: dict[types.FrameType, _Open] = {}
-        self._seen: dict[int, tuple[Any, set[str]]] = {}
+        # Containers and what they hold are kept, so that an id cannot be given to another object.
+        self._seen: dict[int, tuple[Any, dict[Any, Any]]] = {}
 
     def on_call(self, frame: types.FrameType, event: str, arg: Any) -> Any:
         watched = self._watched.get(frame.f_code)
@@ -248,8 +252,8 @@ class _Tracer:
             self._on_line(frame, current)
         elif event == "exception" and not issubclass(arg[0], StopIteration | GeneratorExit):
             self._settle()
-            message = str(arg[1]).splitlines()
-            value = f"{arg[0].__name__}: {message[0]}" if message else arg[0].__name__
+            message = textwrap.shorten(str(arg[1]), 300, placeholder=" ...")
+            value = f"{arg[0].__name__}: {message}".removesuffix(": ")
             current.step = self._add("raise", frame, current, value)
         elif event == "return":
             self._on_return(frame, current, arg)
@@ -331,13 +335,13 @@ class _Tracer:
                 current.step.added.extend([] if is_argument else gained)
 
     def _gained(self, name: str, container: Any) -> Iterator[Entry]:
-        # The container is kept, so that its id cannot be given to another one.
-        _, seen = self._seen.setdefault(id(container), (container, set()))
+        _, seen = self._seen.setdefault(id(container), (container, {}))
         if len(seen) == len(container):
             return
         for item in container:
-            key = item if isinstance(item, str) else describe(item, self._paths)
-            if key not in seen:
-                seen.add(key)
+            identity = item if isinstance(item, str) else id(item)
+            if identity not in seen:
+                seen[identity] = item
+                key = item if isinstance(item, str) else describe(item, self._paths)
                 value = container[item] if isinstance(container, Mapping) else None
                 yield Entry(name, key, "" if value is None else describe(value, self._paths))
