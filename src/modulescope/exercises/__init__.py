@@ -32,6 +32,12 @@ class Result(Display):
     status: str
     message: str = ""
 
+    _css = """
+    .modulescope .ms-verdict{padding-left:.6rem;border-left:4px solid var(--ms-line)}
+    .modulescope .ms-verdict.ms-right{border-color:var(--ms-new-edge)}
+    .modulescope .ms-verdict.ms-not-yet{border-color:var(--ms-warn-edge)}
+    """
+
     @property
     def passed(self) -> bool:
         """Whether the answer is right."""
@@ -42,7 +48,11 @@ class Result(Display):
 
     def to_html(self) -> str:
         message = f"<div>{escape(self.message)}</div>" if self.message else ""
-        return f'<div class="ms-title">{escape(self.name)}: {escape(self.status)}</div>{message}'
+        verdict = self.status.replace(" ", "-")
+        return (
+            f'<div class="ms-verdict ms-{verdict}"><div class="ms-title">{escape(self.name)}: '
+            f"{escape(self.status)}</div>{message}</div>"
+        )
 
 
 def exercise(name: str) -> Callable[[Callable[[Any], str | None]], Callable[[Any], str | None]]:
