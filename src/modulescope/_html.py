@@ -67,7 +67,7 @@ def table_html(
         attribute = f' class="{escape(css_class)}"' if css_class else ""
         body.append(f"<tr{attribute}>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>")
     return (
-        f'<div class="ms-scroll" tabindex="0" role="region" aria-label="{escape(label)}">'
+        f'<div class="ms-scroll" tabindex="0" role="group" aria-label="{escape(label)}">'
         f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table></div>"
     )
 

@@ -221,7 +221,7 @@ class SourceView(Display):
         label = escape(f"Source of {self.source.name}")
         return (
             f'<div class="ms-title">{escape(self.source.heading)}</div>'
-            f'<div class="ms-src ms-scroll" tabindex="0" role="region" aria-label="{label}">'
+            f'<div class="ms-src ms-scroll" tabindex="0" role="group" aria-label="{label}">'
             f"{''.join(parts)}</div>"
         )
 

@@ -43,7 +43,7 @@ const start = root => {
     make("div", "ms-head", parent, label);
     const box = make("div", "ms-pane " + name, parent);
     box.tabIndex = 0;
-    box.setAttribute("role", "region");
+    box.setAttribute("role", "group");
     box.setAttribute("aria-label", label);
     return tag ? make(tag, "", box) : box;
   };
