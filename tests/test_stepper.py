@@ -2,6 +2,7 @@
 
 import sys
 from html.parser import HTMLParser
+from itertools import pairwise
 
 import pytest
 import torch
@@ -68,7 +69,7 @@ def test_the_story_ends_in_torchs_own_dictionary(net, fold):
     assert list(stepper.recording.result) == list(expected)
     # Calls open and close like brackets: no step is deeper than one call below the one before.
     depths = [row.depth for row in stepper.rows]
-    assert all(after <= before + 1 for before, after in zip(depths, depths[1:], strict=False))
+    assert all(after <= before + 1 for before, after in pairwise(depths))
     # Text and HTML tell the same story as the recording, and tell it the same way twice.
     page = Texts()
     page.feed(stepper._repr_html_().replace("<script>", "<!--").replace("</script>", "-->"))

@@ -5,10 +5,10 @@ from torch import nn
 
 from modulescope import step
 
-PAGE = (
-    '<!doctype html><html lang="en" data-theme="{theme}"><head><meta charset="utf-8"><title>t</title>'
-    '<meta name="viewport" content="width=device-width, initial-scale=1"></head><body>{body}</body></html>'
-)
+PAGE = """<!doctype html>
+<html lang="en" data-theme="{theme}"><head><meta charset="utf-8"><title>Stepper</title>
+<meta name="viewport" content="width=device-width, initial-scale=1"></head>
+<body>{body}</body></html>"""
 
 
 @pytest.fixture(scope="module")

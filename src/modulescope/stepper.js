@@ -15,6 +15,8 @@ const start = root => {
   const live = make("div", "ms-live");
   live.setAttribute("role", "group");
   live.setAttribute("aria-label", "Stepper: use the arrow keys, Home and End");
+  // A click anywhere on the stepper brings the arrow keys to it.
+  live.tabIndex = -1;
   const bar = make("div", "ms-bar", live);
   const button = (text, action, name) => {
     const node = make("button", name || "", bar, text);

@@ -96,6 +96,6 @@ def check(name: str, answer: Any) -> Result:
         return Result(name, "not attempted", "Replace the ... with your answer and run the cell.")
     try:
         message = _checks[name](answer)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - a reader's answer may raise anything
         message = f"Your answer raised {type(error).__name__}: {error}"
     return Result(name, "right") if message is None else Result(name, "not yet", message)
