@@ -28,26 +28,26 @@ myst:
 # Spoil me
 
 ```{code-cell} ipython3
-from torch import nn
+import json
 
-from modulescope import check, show_source
+from modulescope import show_source
 
-net = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3))
-print(sum(param.numel() for param in net.parameters()))
+shapes = {"0.weight": 6, "0.bias": 3, "1.running_var": 3}
+print(sum(shapes.values()))
 ```
 
 ```{code-cell} ipython3
-list(net.state_dict())
+list(shapes)
 ```
 
 ```{code-cell} ipython3
-show_source(nn.Module.parameters, "yield param")
+show_source(json.loads, "s.startswith")
 ```
 
 ```{code-cell} ipython3
 :tags: [raises-exception]
 
-net.load_state_dict({})
+shapes["2.weight"]
 ```
 
 ```{code-cell} ipython3
@@ -71,7 +71,7 @@ def cell(notebook, text):
 
 
 def a_number(notebook):
-    cell(notebook, "numel")["outputs"][0]["text"] = "16\n"
+    cell(notebook, "sum(")["outputs"][0]["text"] = "13\n"
 
 
 def a_key(notebook):
@@ -81,12 +81,12 @@ def a_key(notebook):
 
 def a_line_of_source(notebook):
     data = cell(notebook, "show_source(")["outputs"][0]["data"]
-    data["text/plain"] = data["text/plain"].replace("yield param", "yield value")
+    data["text/plain"] = data["text/plain"].replace("s.startswith", "s.endswith")
 
 
 def an_anchor(notebook):
     found = cell(notebook, "show_source(")
-    found["source"] = found["source"].replace("yield param", "yield parameter_of_old")
+    found["source"] = found["source"].replace("s.startswith", "s.starts_with")
 
 
 def a_removed_output(notebook):
@@ -94,17 +94,17 @@ def a_removed_output(notebook):
 
 
 def an_error_that_is_no_longer_raised(notebook):
-    found = cell(notebook, "load_state_dict")
-    found["source"] = "net.load_state_dict(net.state_dict())"
+    found = cell(notebook, '["2.weight"]')
+    found["source"] = 'shapes["0.weight"]'
 
 
 def an_error_message(notebook):
-    output = cell(notebook, "load_state_dict")["outputs"][0]
-    output["evalue"] = output["evalue"].replace("0.weight", "0.height")
+    output = cell(notebook, '["2.weight"]')["outputs"][0]
+    output["evalue"] = output["evalue"].replace("2.weight", "2.height")
 
 
 def a_stored_error_that_is_removed(notebook):
-    cell(notebook, "load_state_dict")["outputs"] = []
+    cell(notebook, '["2.weight"]')["outputs"] = []
 
 
 def an_execution_count(notebook):
@@ -112,7 +112,7 @@ def an_execution_count(notebook):
 
 
 def the_order_of_counts(notebook):
-    first, second = cell(notebook, "numel"), cell(notebook, "list(")
+    first, second = cell(notebook, "sum("), cell(notebook, "list(")
     first["execution_count"], second["execution_count"] = 2, 1
 
 
@@ -130,7 +130,7 @@ def an_alt_text(notebook):
 
 
 def an_address(notebook):
-    cell(notebook, "numel")["outputs"][0]["text"] = "<object at 0x7f5e2c1b3d60>\n"
+    cell(notebook, "sum(")["outputs"][0]["text"] = "<object at 0x7f5e2c1b3d60>\n"
 
 
 def a_cell_that_is_skipped(notebook):
@@ -182,7 +182,7 @@ def failed(sound, tmp_path_factory):
     for spoil in SEEN_BY_NBVAL:
         path = folder / f"{spoil.__name__}.ipynb"
         path.write_text(nbformat.writes(spoiled(sound, spoil)), "utf-8")
-    command = f"-m pytest --nbval --nbval-current-env -n 2 --dist loadfile --junitxml report.xml"
+    command = "-m pytest --nbval --nbval-current-env -n 2 --dist loadfile --junitxml report.xml"
     subprocess.run(
         [sys.executable, *command.split(), "-p", "no:cacheprovider", "-o", "addopts=", "."],
         cwd=folder,
