@@ -9,8 +9,8 @@ from typing import Any
 
 _HOME = {
     "show_source": "source",
-    "inventory": "inventory",
-    "forecast": "inventory",
+    "inventory": "inventories",
+    "forecast": "inventories",
     "record": "trace",
     "step": "stepper",
     "check": "exercises",
