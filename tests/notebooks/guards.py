@@ -46,12 +46,12 @@ def tags(cell: NotebookNode) -> list[str]:
 
 
 def texts(cell: NotebookNode) -> Iterator[str]:
-    """Yield what a reader sees of the outputs of *cell*, the traceback of an error left out."""
+    """Yield what a reader sees of the outputs of *cell*."""
     for output in cell.outputs:
         if output.output_type == "stream":
             yield output.text
         elif output.output_type == "error":
-            yield f"{output.ename}: {output.evalue}"
+            yield "\n".join([f"{output.ename}: {output.evalue}", *output.traceback])
         else:
             for kind, data in output.get("data", {}).items():
                 if kind.startswith("text/"):

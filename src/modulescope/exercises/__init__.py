@@ -13,7 +13,7 @@ from typing import Any
 from .._html import Display, escape
 
 # Exercise names are "chapter/exercise"; the chapter names the module that holds its checks.
-_CHAPTERS = ("save_weights",)
+_CHAPTERS = ("save_weights", "resume_training")
 
 _checks: dict[str, Callable[[Any], str | None]] = {}
 
