@@ -14,9 +14,9 @@ export OMP_NUM_THREADS := 1
 
 .PHONY: book test lab notebooks sync bench lock clean
 
-# A failed build is thrown away: the next one would not warn again about pages it has already read.
+# --all: a build of what has changed would not warn again about pages that it has already read.
 book: .venv/site
-	$(BIN)/jupyter-book build . -W --keep-going -n --quiet || { rm -rf _build; exit 1; }
+	$(BIN)/jupyter-book build . --all -W --keep-going -n --quiet
 	$(BIN)/python book/tools/prune.py _build/html
 	@echo "Open this file in a browser: $(CURDIR)/_build/html/index.html"
 

@@ -21,7 +21,7 @@ BLUE, ORANGE, GREEN, RED, PURPLE, GREY = (
 
 STYLE: dict[str, Any] = {
     "figure.figsize": (7.2, 3.6),
-    "figure.dpi": 110,
+    "figure.dpi": 100,
     "figure.facecolor": "white",
     "font.size": 10.5,
     "axes.spines.top": False,
@@ -111,23 +111,23 @@ def resumed_curves(
         test_loss: which of the panels show a loss an epoch on test data, not one a step.
 
     Returns:
-        The figure. The whole run is broad and grey, the resumed part thin and marked at its start.
+        The figure. The whole run is broad and grey, the resumed part thin and marked at its start;
+        the area between the two is filled.
     """
     rows = -(-len(curves) // 2)
-    figure, axes = new_figure(nrows=rows, ncols=2, figsize=(7.2, 2.1 * rows), squeeze=False)
+    figure, axes = new_figure(nrows=rows, ncols=2, figsize=(7.2, 2.5 * rows), squeeze=False)
     for axis, (name, (whole, later)) in zip(axes.flat, curves.items(), strict=True):
         start = len(whole) - len(later)
-        axis.plot(range(1, len(whole) + 1), whole, color="#B9C1CC", linewidth=5)
+        steps = range(start + 1, len(whole) + 1)
+        axis.fill_between(steps, whole[start:], later, color=ORANGE, alpha=0.55, linewidth=0)
+        axis.plot(range(1, len(whole) + 1), whole, color="#9AA5B3", linewidth=3.5)
+        colour = BLUE if name == "nothing" else RED
         axis.plot(
-            range(start + 1, len(whole) + 1),
-            later,
-            color=BLUE if name == "nothing" else RED,
-            linewidth=1.4,
-            marker="o",
-            markevery=[0],
-            markersize=5,
+            steps, later, color=colour, linewidth=1.3, marker="o", markevery=[0], markersize=5
         )
         axis.axvline(start + 0.5, color=GREY, linewidth=1, linestyle=":")
+        # The steps long before the interruption are the same in every panel.
+        axis.set_xlim(left=start // 2)
         axis.set_title(f"left out: {name}")
         axis.set_xlabel("epoch" if name in test_loss else "step")
         axis.set_ylabel("test loss" if name in test_loss else "training loss")
