@@ -11,15 +11,21 @@ os.environ["OMP_NUM_THREADS"] = "1"
 _COMMANDS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 
 
+def find_browser():
+    """Return the path of the browser that ``CHROMIUM`` or the system names, or ``None``."""
+    return os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, _COMMANDS)), None)
+
+
 @pytest.fixture(scope="session")
 def browser():
     """Chromium from ``CHROMIUM``, the system or playwright. One that is missing is an error."""
     from playwright.sync_api import Error, sync_playwright
 
-    found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, _COMMANDS)), None)
     with sync_playwright() as playwright:
         try:
-            running = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+            running = playwright.chromium.launch(
+                executable_path=find_browser(), args=["--no-sandbox"]
+            )
         except Error as error:
             pytest.fail(
                 "The browser tests need Chromium or Chrome. Install it (Debian: apt-get install "
