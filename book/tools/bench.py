@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -54,14 +55,14 @@ def bench_notebooks(folder: Path) -> None:
         notebook = nbformat.read(copy, as_version=4)
         command = (sys.executable, "-m", "pytest", "-o", "addopts=", "-p", "no:cacheprovider")
         # nbval starts Python and pytest first; the kernel is what the two have in common.
-        start_up = seconds(lambda: run(*command, "--version", folder=folder))
+        start_up = seconds(partial(run, *command, "--version", folder=folder))
         plain = seconds(
             lambda nb=notebook: NotebookClient(
                 nb, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
             ).execute()
         )
         checked = seconds(
-            lambda: run(*command, "--nbval", "--nbval-current-env", copy.name, folder=folder)
+            partial(run, *command, "--nbval", "--nbval-current-env", path.name, folder=folder)
         )
         total[0] += plain
         total[1] += checked
@@ -88,7 +89,7 @@ def bench_site(folder: Path) -> Path:
     edited = seconds(lambda: run(*build, folder=folder))
     # Twice the chapters: the difference is what a page costs beyond the start of the tool.
     toc = (folder / "_toc.yml").read_text("utf-8")
-    chapters = [path for path in (folder / "notebooks").glob("[0-9]*.ipynb")]
+    chapters = list((folder / "notebooks").glob("[0-9]*.ipynb"))
     for path in chapters:
         shutil.copy(path, path.with_name(f"again-{path.name}"))
     more = "".join(f"      - file: notebooks/again-{path.stem}\n" for path in chapters)

@@ -1,7 +1,7 @@
 """Execute the chapters and store their outputs; write the status page.
 
 A chapter is a page of ``book/`` with a jupytext header. One whose text differs from its notebook in
-``notebooks/`` is executed again; with ``--all``, every one.
+``notebooks/`` is executed again; with ``--all``, every one; with names, those.
 """
 
 import argparse
@@ -178,7 +178,10 @@ def main() -> None:
     """Bring ``notebooks/`` and the status page up to date with ``book/``."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--all", action="store_true", help="execute every chapter")
-    everything = parser.parse_args().all
+    parser.add_argument("names", nargs="*", help="execute these chapters and no other")
+    options = parser.parse_args()
+    if unknown := set(options.names) - {page.stem for page in chapters()}:
+        parser.error(f"book/ has no chapter {', '.join(sorted(unknown))}")
     os.environ["OMP_NUM_THREADS"] = "1"
     NOTEBOOKS.mkdir(exist_ok=True)
     stored = {}
@@ -186,7 +189,11 @@ def main() -> None:
         path = NOTEBOOKS / f"{page.stem}.ipynb"
         notebook = jupytext.read(page)
         old = nbformat.read(path, as_version=4) if path.exists() else None
-        if everything or old is None or cells(old) != cells(notebook):
+        if options.names:
+            wanted = page.stem in options.names
+        else:
+            wanted = options.all or old is None or cells(old) != cells(notebook)
+        if wanted:
             execute(notebook, page.stem)
             normalise(notebook)
             nbformat.validate(notebook)
@@ -194,7 +201,8 @@ def main() -> None:
             print(f"{page.stem}: executed, {notebook.metadata['modulescope']}")
         else:
             notebook = old
-        stored[page.stem] = notebook
+        if notebook is not None:
+            stored[page.stem] = notebook
     for orphan in sorted({path.stem for path in NOTEBOOKS.glob("*.ipynb")} - set(stored)):
         sys.exit(f"notebooks/{orphan}.ipynb has no text in book/: remove it or write the text")
     write(TEXTS / "status.md", status_page(stored))

@@ -13,7 +13,17 @@ from typing import Any
 from .._html import Display, escape
 
 # Exercise names are "chapter/exercise"; the chapter names the module that holds its checks.
-_CHAPTERS = ("save_weights", "resume_training")
+CHAPTERS = (
+    "save_weights",
+    "resume_training",
+    "register_entries",
+    "look_up",
+    "cast_and_move",
+    "follow_state_dict",
+    "follow_load",
+    "walk_modules",
+    "walk_members",
+)
 
 _checks: dict[str, Callable[[Any], str | None]] = {}
 
@@ -71,7 +81,7 @@ def exercise(name: str) -> Callable[[Callable[[Any], str | None]], Callable[[Any
 
 def names() -> list[str]:
     """Return the names of all exercises, in the order of the chapters."""
-    for chapter in _CHAPTERS:
+    for chapter in CHAPTERS:
         importlib.import_module(f".{chapter}", __name__)
     return list(_checks)
 

@@ -1,0 +1,1 @@
+"""Checks of the chapter "Cast and move with to"."""

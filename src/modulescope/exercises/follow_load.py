@@ -1,0 +1,1 @@
+"""Checks of the chapter "Follow load_state_dict down the tree"."""

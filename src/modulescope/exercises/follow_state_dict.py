@@ -1,0 +1,1 @@
+"""Checks of the chapter "Follow state_dict down the tree"."""

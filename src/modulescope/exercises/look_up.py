@@ -1,0 +1,1 @@
+"""Checks of the chapter "Look up an attribute"."""

@@ -1,0 +1,1 @@
+"""Checks of the chapter "Walk children and modules"."""

@@ -1,0 +1,3 @@
+"""Wrong answers to the exercises of chapter 9, each with a piece of what the check must say."""
+
+WRONG: list[tuple] = []
