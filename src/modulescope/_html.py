@@ -103,5 +103,6 @@ class Display(ABC):
 
     def _repr_html_(self) -> str:
         style = "".join(line.strip() for line in (_BASE_CSS + self._css).splitlines())
-        script = f"<script>{self._script}</script>" if self._script else ""
+        lines = [line.strip() for line in self._script.splitlines()]
+        script = "<script>{}</script>".format("\n".join(lines)) if lines else ""
         return f'<div class="modulescope"><style>{style}</style>{self.to_html()}{script}</div>'

@@ -18,10 +18,12 @@ class Statement:
         last: number of its last line, inclusive.
         names: the variables that it names, in order.
         body: first and last line of the body, or ``None``.
-        skips: an ``if`` that decides whether the rest of a loop's turn runs at all. ``True`` when
-            entering the body skips it (``continue``), ``False`` when not entering it does,
-            ``None`` when it is no such ``if``.
-        loop: for such an ``if``, the names of the loop's variables.
+        skips: an ``if`` that decides whether the rest of a loop's turn, or of a generator, runs at
+            all. ``True`` when entering the body skips it (``continue``), ``False`` when not
+            entering it does, ``None`` when it is no such ``if``.
+        loop: for such an ``if`` in a loop, the names of the loop's variables.
+        test: the condition of an ``if``, else ``None``.
+        delegates: whether it is a ``yield from``: what passes through it comes from elsewhere.
     """
 
     first: int
@@ -30,6 +32,8 @@ class Statement:
     body: tuple[int, int] | None
     skips: bool | None
     loop: tuple[str, ...] = ()
+    test: ast.expr | None = None
+    delegates: bool = False
 
 
 def statements(lines: Sequence[str], first_line: int) -> dict[int, Statement]:
@@ -58,14 +62,30 @@ def _statement(node: ast.stmt | ast.ExceptHandler, parent: ast.AST) -> Statement
     first, last = _first_line(node), node.end_lineno or node.lineno
     body = getattr(node, "body", None)
     if not body:
-        return Statement(first, last, _names(node), None, None)
+        delegates = any(isinstance(inner, ast.YieldFrom) for inner in ast.walk(node))
+        return Statement(first, last, _names(node), None, None, delegates=delegates)
     start, end = _first_line(body[0]), body[-1].end_lineno
     header_end = max(first, start - 1)
-    skips, loop = None, ()
-    if isinstance(node, ast.If) and isinstance(parent, ast.For) and not node.orelse:
-        skips = isinstance(node.body[-1], ast.Continue)
-        loop = _names(parent.target)
-    return Statement(first, header_end, _names(node), (start, end), skips, loop)
+    skips, loop, test = None, (), None
+    if isinstance(node, ast.If):
+        test = node.test
+        if isinstance(parent, ast.For) and isinstance(node.body[-1], ast.Continue):
+            skips, loop = True, _names(parent.target)
+        elif isinstance(parent, ast.For) and parent.body == [node] and not node.orelse:
+            skips, loop = False, _names(parent.target)
+        elif _is_rest_of_generator(node, parent):
+            skips = False
+    return Statement(first, header_end, _names(node), (start, end), skips, loop, test)
+
+
+def _is_rest_of_generator(node: ast.If, parent: ast.AST) -> bool:
+    """Return whether *parent* yields nothing more when the body of *node* is not entered."""
+    return (
+        isinstance(parent, ast.FunctionDef)
+        and parent.body[-1] is node
+        and not node.orelse
+        and any(isinstance(inner, ast.Yield | ast.YieldFrom) for inner in ast.walk(node))
+    )
 
 
 def _names(node: ast.AST) -> tuple[str, ...]:

@@ -52,7 +52,7 @@ const start = root => {
   const source = pane(top, "ms-source", "Source that runs"), head = top.firstChild;
   const stack = pane(make("div", "", grid), "", "Open calls", "ol");
   const values = pane(make("div", "", grid), "", "Variables in this line", "ul");
-  const dict = pane(make("div", "", grid), "", "What has grown", "ul");
+  const dict = pane(make("div", "", grid), "", "What has happened so far", "ul");
   const listings = [...code.querySelectorAll("pre")].map(node => source.appendChild(node.cloneNode(true)));
   const grown = [];
   rows.forEach((row, step) => row.querySelectorAll(":scope > ins").forEach(ins => {
@@ -61,7 +61,8 @@ const start = root => {
     grown.push([step, item, ins.dataset.v]);
   }));
   const names = new Set(grown.map(entry => entry[2]));
-  if (names.size) dict.parentNode.previousSibling.textContent = "What has grown: " + [...names].join(", ");
+  dict.parentNode.previousSibling.textContent = names.has(undefined) || !names.size
+    ? "What has happened" : "What has grown: " + [...names].join(", ");
   const reveal = (node, box) => {
     const top = node.offsetTop;
     if (top < box.scrollTop + 24 || top > box.scrollTop + box.clientHeight - 48)
@@ -70,7 +71,7 @@ const start = root => {
   const text = row => row.querySelector("span").textContent;
   const go = step => {
     now = Math.min(last, Math.max(0, step));
-    const row = rows[now], depth = +row.dataset.d;
+    const row = rows[now];
     slider.value = now + 1;
     const added = [...row.querySelectorAll(":scope > ins")].map(ins => ins.textContent);
     const brief = added.length > 3 ? `${added.length} new entries` : added.join(", ");
@@ -80,14 +81,8 @@ const start = root => {
     slider.setAttribute("aria-valuetext", say.textContent);
     back.setAttribute("aria-disabled", now === 0);
     next.setAttribute("aria-disabled", now === last);
-    const open = [];
-    for (let i = 0; i <= now; i++) {
-      const d = +rows[i].dataset.d;
-      open.length = Math.min(open.length, d + 1);
-      if (/call|folded|resume/.test(rows[i].dataset.k)) { open.length = d; open[d] = text(rows[i]); }
-    }
-    open.length = Math.min(open.length, depth + 1);
-    stack.replaceChildren(...open.filter(Boolean).map((call, d) => {
+    const open = row.dataset.s.split(" ").filter(Boolean).map(call => text(rows[call]));
+    stack.replaceChildren(...open.map((call, d) => {
       const item = make("li");
       make("code", "", item, "  ".repeat(d) + call);
       return item;
