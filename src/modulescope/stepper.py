@@ -250,8 +250,8 @@ def _sentence(row: Row, many: bool) -> str:
         entries = f", {len(row.added)} new entries" if row.added else ""
         return row.text + entries
     if row.kind == "yield":
-        # The text says that it yields, and the entry what.
-        return " ".join([row.text, *(_item_text(entry) for entry in row.added)])
+        items = [f"yields {_item_text(entry)}" for entry in row.added]
+        return " ".join([row.text, *items])
     return ", ".join(_entry_text(entry, many) for entry in row.added) or row.text
 
 
@@ -277,9 +277,12 @@ def _row_html(row: Row, function: int, place: dict[int, int], many: bool) -> str
     # The text of a call or a result names the submodule itself.
     where = f"<b>{escape(row.where)}</b> " if row.kind == "line" else ""
     calls = " ".join(str(place[number]) for number in row.calls if number in place)
+    happened = row.kind == "line" and any(not entry.grew for entry in row.added)
+    # What happened is said by the entry, label and all.
+    text = "" if happened else row.text
     return (
         f'<li data-d="{row.depth}" data-f="{function}" data-l="{row.line}" data-s="{calls}">'
-        f"{where}<span>{escape(row.text)}</span>{added}{values}</li>"
+        f"{where}<span>{escape(text)}</span>{added}{values}</li>"
     )
 
 
@@ -370,7 +373,7 @@ def _text(step_: Step, where: str, recording: Recording, happened: Entry | None)
     if step_.kind == "call":
         return called + _arguments(step_, recording.functions[step_.function])
     if step_.kind == "yield" and step_.added:
-        return f"{called} yields"
+        return called
     if step_.kind in _VERBS:
         value = "" if step_.kind in ("resume", "end") else step_.value
         return f"{called} {_VERBS[step_.kind]} {value}".rstrip()
