@@ -84,7 +84,8 @@ const start = root => {
     const open = row.dataset.s.split(" ").filter(Boolean).map(call => text(rows[call]));
     stack.replaceChildren(...open.map((call, d) => {
       const item = make("li");
-      make("code", "", item, "  ".repeat(d) + call);
+      make("code", "", item, call);
+      item.style.paddingLeft = `${0.3 + d}em`;
       return item;
     }));
     stack.parentNode.scrollTop = stack.parentNode.scrollHeight;

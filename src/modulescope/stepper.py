@@ -361,6 +361,8 @@ def _moment(step_: Step, story: Story, sources: dict[str, Source]) -> Entry | No
     for moment in story.moments:
         if moment.anchor in code and moment.key in step_.values:
             name = step_.values[moment.key].strip("'\"")
+            if step_.path and "." not in name:
+                name = f"{step_.path}.{name}"
             return Entry(moment.label, name, step_.values.get(moment.value, ""), grew=False)
     return None
 
