@@ -84,6 +84,7 @@ def test_the_story_ends_in_torchs_own_dictionary(net, fold):
 
 def test_why_an_entry_is_left_out_is_told():
     text = repr(step(nn.Linear(2, 3, bias=False).state_dict))
+    assert "Linear.state_dict()\n" in text
     assert "left out: name = 'bias', param = None" in text
     assert "if param is not None:" in text
 

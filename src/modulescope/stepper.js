@@ -85,7 +85,7 @@ const start = root => {
     stack.replaceChildren(...open.map((call, d) => {
       const item = make("li");
       make("code", "", item, call);
-      item.style.paddingLeft = `${0.3 + d}em`;
+      item.style.paddingLeft = `${1.1 + d}em`;
       return item;
     }));
     stack.parentNode.scrollTop = stack.parentNode.scrollHeight;

@@ -262,8 +262,7 @@ def _arguments(frame: types.FrameType) -> list[str]:
     """Return the names of the arguments, ``*args`` and ``**kwargs`` that hold nothing left out."""
     arguments = inspect.getargvalues(frame)
     packs = [name for name in (arguments.varargs, arguments.keywords) if name]
-    keywords = frame.f_code.co_varnames[len(arguments.args) :][: frame.f_code.co_kwonlyargcount]
-    return [*arguments.args, *keywords, *(name for name in packs if frame.f_locals[name])]
+    return [*arguments.args, *(name for name in packs if frame.f_locals[name])]
 
 
 def _reason(test: ast.expr | None, frame: types.FrameType, entered: bool) -> str:
