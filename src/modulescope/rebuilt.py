@@ -504,16 +504,27 @@ def _fill(module: Any, name: str, tensor: Tensor, key: str, saved: Any, assign: 
             f"size mismatch for {key}: copying a param with shape {saved.shape} from checkpoint, "
             f"the shape in current model is {tensor.shape}."
         )
-    if not assign:
+    try:
         with torch.no_grad():
-            tensor.copy_(saved)
+            _put(module, name, tensor, saved, assign)
+    except Exception as error:  # noqa: BLE001 - a tensor subclass may raise anything
+        return (
+            f'While copying the parameter named "{key}", whose dimensions in the model are '
+            f"{tensor.size()} and whose dimensions in the checkpoint are {saved.size()}, "
+            f"an exception occurred : {error.args}."
+        )
+    return None
+
+
+def _put(module: Any, name: str, tensor: Tensor, saved: Tensor, assign: bool) -> None:
+    if not assign:
+        tensor.copy_(saved)
     elif not isinstance(tensor, Parameter):
         setattr(module, name, saved)
     elif isinstance(saved, Parameter):
         setattr(module, name, saved.requires_grad_(tensor.requires_grad))
     else:
         setattr(module, name, Parameter(saved, requires_grad=tensor.requires_grad))
-    return None
 
 
 def without(*names: str) -> type:
