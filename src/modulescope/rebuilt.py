@@ -70,14 +70,14 @@ class Module(AnyModule):
         buffers = vars(self).get("_buffers")
         if isinstance(value, Parameter):
             _require_tables(parameters, "parameters")
-            self._forget(name, keep=parameters)
+            _forget(self, name, keep=parameters)
             self.register_parameter(name, value)
         elif parameters is not None and name in parameters:
             _require_none(value, "parameter", name, "torch.nn.Parameter or None")
-            parameters[name] = None
+            self.register_parameter(name, None)
         elif isinstance(value, AnyModule):
             _require_tables(modules, "module")
-            self._forget(name, keep=modules)
+            _forget(self, name, keep=modules)
             modules[name] = value
         elif modules is not None and name in modules:
             _require_none(value, "child module", name, "torch.nn.Module or None")
@@ -85,17 +85,12 @@ class Module(AnyModule):
         elif isinstance(value, Buffer) or (buffers is not None and name in buffers):
             if value is not None and not isinstance(value, Tensor):
                 _require_none(value, "buffer", name, "torch.nn.Buffer, torch.Tensor or None")
-            persistent = getattr(value, "persistent", name not in self._non_persistent_buffers_set)
-            self.register_buffer(name, value, persistent)
+            if isinstance(value, Buffer):
+                self.register_buffer(name, value, value.persistent)
+            else:
+                self.register_buffer(name, value, name not in self._non_persistent_buffers_set)
         else:
             object.__setattr__(self, name, value)
-
-    def _forget(self, name: str, keep: dict[str, Any]) -> None:
-        """Take *name* out of the instance and of every table but *keep*."""
-        for table in (vars(self), self._parameters, self._buffers, self._modules):
-            if table is not keep:
-                table.pop(name, None)
-        self._non_persistent_buffers_set.discard(name)
 
     def __delattr__(self, name: str) -> None:
         if name in self._parameters:
@@ -449,6 +444,14 @@ class Module(AnyModule):
 
 def _quoted(names: list[str]) -> str:
     return ", ".join(f'"{name}"' for name in names)
+
+
+def _forget(module: Any, name: str, keep: dict[str, Any]) -> None:
+    """Take *name* out of the instance and of every table of *module* but *keep*."""
+    for table in (vars(module), module._parameters, module._buffers, module._modules):
+        if table is not keep:
+            table.pop(name, None)
+    module._non_persistent_buffers_set.discard(name)
 
 
 def _require_tables(table: dict[str, Any] | None, what: str) -> None:
