@@ -7,6 +7,7 @@ of triples: the exercise, the answer, a piece of the message.
 import importlib
 
 import pytest
+import torch
 from torch import nn
 
 from modulescope import check
@@ -17,9 +18,11 @@ WRONG = [case for chapter in CHAPTERS for case in importlib.import_module(f"wron
 
 @pytest.mark.parametrize(("name", "answer", "idea"), WRONG)
 def test_a_wrong_answer_is_refused_with_its_idea(name, answer, idea):
+    random_state = torch.get_rng_state()
     result = check(name, answer)
     assert result.status == "not yet"
     assert idea in result.message
+    assert torch.equal(torch.get_rng_state(), random_state)
 
 
 def test_every_exercise_refuses_something_and_waits_for_an_answer():
