@@ -300,7 +300,6 @@ def _models() -> dict[str, nn.Module]:
 
 
 @exercise("cast_and_move/replaced")
-@torch.random.fork_rng(devices=[])
 def _replaced(answer: Callable[..., Any]) -> str | None:
     for args in ((torch.float64,), (torch.float32,), ("meta",)):
         for what, model in _models().items():
@@ -382,7 +381,6 @@ def _trained(make: Callable[[Any], torch.optim.Optimizer]) -> tuple[nn.Module, A
 
 
 @exercise("cast_and_move/move_optimizer")
-@torch.random.fork_rng(devices=[])
 def _move_optimizer(answer: Callable[[torch.optim.Optimizer], Any]) -> str | None:
     for dtype in (torch.bfloat16, torch.float64):
         for name, make in _OPTIMIZERS.items():
@@ -452,7 +450,6 @@ class _Tied(nn.Module):
 
 
 @exercise("cast_and_move/keep_ties")
-@torch.random.fork_rng(devices=[])
 def _keep_ties(answer: Callable[[nn.Module, Any], Any]) -> str | None:
     flags = (
         torch.__future__.get_swap_module_params_on_conversion,

@@ -44,7 +44,6 @@ _PUZZLE_IDEAS = {
 
 
 @exercise("register_entries/tables")
-@torch.random.fork_rng(devices=[])
 def _check_tables(answer: Mapping[str, str]) -> str | None:
     puzzle = _puzzle()
     if not isinstance(answer, Mapping):
@@ -91,7 +90,6 @@ _ORDER_IDEAS = {
 
 
 @exercise("register_entries/order")
-@torch.random.fork_rng(devices=[])
 def _check_order(answer: Sequence[str]) -> str | None:
     expected = list(_rearranged().state_dict())
     given = list(answer)
@@ -112,7 +110,6 @@ def _check_order(answer: Sequence[str]) -> str | None:
 
 
 @exercise("register_entries/repair")
-@torch.random.fork_rng(devices=[])
 def _check_repair(answer: type) -> str | None:
     if not (isinstance(answer, type) and issubclass(answer, nn.Module)):
         return "The answer is the class itself, a subclass of nn.Module."
@@ -199,7 +196,6 @@ def _lost_models() -> list[tuple[str, nn.Module, set[str]]]:
 
 
 @exercise("register_entries/lost")
-@torch.random.fork_rng(devices=[])
 def _check_lost(answer: Callable[[nn.Module], Iterable[str]]) -> str | None:
     for what, module, wanted in _lost_models():
         before = {name: id(value) for name, value in vars(module).items()}

@@ -10,9 +10,6 @@ from torch import nn
 from . import exercise
 from ._hidden import hidden_models, missing_method, outcome
 
-# New layers draw their weights from the reader's generator.
-_keep_rng = torch.random.fork_rng(devices=[])
-
 _TABLES = {"named_parameters": "_parameters", "named_buffers": "_buffers"}
 
 _CALLS: tuple[tuple[str, dict[str, Any]], ...] = (
@@ -66,7 +63,6 @@ def _lookup(model: Any, key: str) -> Any:
 
 
 @exercise("walk_members/build")
-@_keep_rng
 def _build(answer: type) -> str | None:
     methods = ("_named_members", "named_parameters", "parameters", "named_buffers", "buffers")
     if message := missing_method(answer, *methods):
@@ -285,7 +281,6 @@ class _Puzzle(nn.Module):
 
 
 @exercise("walk_members/names")
-@_keep_rng
 def _names(answer: Mapping[str, Iterable[str]]) -> str | None:
     if not isinstance(answer, Mapping):
         return f"The answer is a dictionary with three lists, not {type(answer).__name__}."
@@ -362,7 +357,6 @@ def _counts(model: nn.Module) -> tuple[int, int, int]:
 
 
 @exercise("walk_members/count")
-@_keep_rng
 def _count(answer: Callable[[nn.Module], Any]) -> str | None:
     plain = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3))
     for what, model in (("a plain model", plain), ("a model with ties", _Frozen())):
@@ -400,7 +394,6 @@ def _count_reason(model: nn.Module, number: int, kind: str) -> str:
 
 
 @exercise("walk_members/ties")
-@_keep_rng
 def _ties(answer: Callable[[nn.Module], Any]) -> str | None:
     equal = nn.Sequential(nn.LayerNorm(3), nn.LayerNorm(3))
     twice = nn.Module()
@@ -466,7 +459,6 @@ class _Head(nn.Module):
 
 
 @exercise("walk_members/groups")
-@_keep_rng
 def _groups(answer: Callable[[nn.Module, float], Any]) -> str | None:
     for model in (nn.Sequential(nn.Linear(3, 3), nn.BatchNorm1d(3)), _Head()):
         groups = answer(model, 0.25)

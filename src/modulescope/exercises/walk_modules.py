@@ -276,7 +276,7 @@ class _Marked(nn.Module):
 
 
 def _replace_models() -> dict[str, nn.Module]:
-    """Return models in which every Tanh is to be replaced; no layer here draws random numbers."""
+    """Return models in which every Tanh is to be replaced."""
     shared = nn.Tanh()
     block = nn.Sequential(nn.Tanh(), nn.ReLU())
     two_blocks = nn.Module()
