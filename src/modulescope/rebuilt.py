@@ -236,7 +236,7 @@ class Module(AnyModule):
         for name, buffer in self._buffers.items():
             if buffer is not None and name not in self._non_persistent_buffers_set:
                 destination[prefix + name] = buffer if keep_vars else buffer.detach()
-        if hasattr(self, "get_extra_state"):
+        if hasattr(type(self), "get_extra_state"):
             destination[prefix + _EXTRA_STATE] = self.get_extra_state()
 
     def state_dict(
@@ -293,9 +293,9 @@ class Module(AnyModule):
             elif strict:
                 missing_keys.append(key)
         extra = prefix + _EXTRA_STATE
-        if hasattr(self, "set_extra_state") and extra in state_dict:
+        if hasattr(type(self), "set_extra_state") and extra in state_dict:
             self.set_extra_state(state_dict[extra])
-        elif strict and hasattr(self, "set_extra_state") != (extra in state_dict):
+        elif strict and hasattr(type(self), "set_extra_state") != (extra in state_dict):
             (unexpected_keys if extra in state_dict else missing_keys).append(extra)
         if strict:
             for key in state_dict:

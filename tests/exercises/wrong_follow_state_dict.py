@@ -227,7 +227,7 @@ BUILD = [
     (built(buffers_=lambda *args: None), "saved like a parameter"),
     (built(own=buffers_first), "parameters first, then its buffers"),
     (built(own=own_and_below), "descendants are the work of state_dict"),
-    (built(params=tied_once), "tied parameter is saved under each"),
+    (built(params=tied_once), "saved under each of its paths"),
     (built(whole=children_first), "key 1 is 'first.weight', torch has 'scale'. You went into"),
     (built(whole=no_return), "returned NoneType"),
     (built(below=iterator_below), "saved under each of its paths"),
@@ -243,10 +243,10 @@ BUILD = [
     (built(value=lambda self, tensor, keep: tensor.detach().clone()), "is a copy"),
     (built(value=lambda self, tensor, keep: tensor), "the Parameter itself"),
     (built(value=lambda self, tensor, keep: tensor.detach()), "not the object that the module"),
-    (built(start=start_when_empty), "counts as given"),
+    (built(start=start_when_empty), "Ask 'is None'"),
     (built(start=always_new), "Fill the one that was given"),
     (built(start=plain_start), "has no attribute _metadata"),
-    (built(version=version_always), "cannot have the attribute"),
+    (built(version=version_always), "A plain dict has no attributes"),
     (built(version=dotted_version), "without its last dot"),
     (built(version=version_one), "attribute _version"),
     (built(version=version_of_writers), "also one without tensors"),
@@ -332,6 +332,12 @@ def iterators(model, path):
     return {key: tensors[key].detach() for key in tensors if key.startswith(prefix)}
 
 
+def persistent_iterators(model, path):
+    return {
+        key: value for key, value in iterators(model, path).items() if key in model.state_dict()
+    }
+
+
 def hide_alone(module, state, prefix, metadata):
     for key in list(state):
         if key.startswith("module."):
@@ -408,7 +414,8 @@ WRONG = [
     ("follow_state_dict/part", always_dot, "The prefix of the root is empty"),
     ("follow_state_dict/part", only_own, "at every depth"),
     ("follow_state_dict/part", kept_part, "detached, and no copy"),
-    ("follow_state_dict/part", iterators, "under each of its paths"),
+    ("follow_state_dict/part", iterators, "no key of the whole model"),
+    ("follow_state_dict/part", persistent_iterators, "under each of its paths"),
     ("follow_state_dict/part", lambda model, path: list(model.state_dict()), "returned list"),
     (
         "follow_state_dict/part",

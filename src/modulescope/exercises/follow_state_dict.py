@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from . import exercise
-from ._hidden import hidden_models, missing_method, outcome
+from ._hidden import hidden_models, leaf, missing_method, outcome
 
 
 class _Error(Exception):
@@ -31,12 +31,13 @@ def _build(answer: Any) -> str | None:
     mine, theirs = hidden_models(answer), hidden_models(nn.Module)
     try:
         for what, right in theirs.items():
+            _same_own_entries(f"On {what}", mine[what], right)
+        _same_destination(leaf(answer))
+        for what, right in theirs.items():
             where = f"On {what}"
-            _same_own_entries(where, mine[what], right)
             _same_state_dict(where, mine[what], right)
             _same_tensors(where, mine[what])
-        for what, right in theirs.items():
-            _same_arguments(f"On {what}", mine[what], right)
+            _same_prefix(where, mine[what], right)
         _same_versions(answer)
         _same_extra_state(answer)
     except _Error as error:
@@ -132,10 +133,6 @@ def _why_absent(key: str, module: nn.Module, prefix: str = "") -> str:
         )
     if name in owner._buffers:
         return "It is a persistent buffer: it is saved like a parameter."
-    if path and sum(1 for param in module.parameters() if param is owner._parameters[name]):
-        names = [other for other, _ in module.named_parameters()]
-        if key not in names:
-            return "A tied parameter is saved under each of its names."
     if path:
         return "It belongs to a descendant: call state_dict of every child, at every depth."
     return "It is a parameter of the module itself."
@@ -180,29 +177,31 @@ def _tensors(module: Any, prefix: str = "") -> dict[str, Any]:
     return found
 
 
-def _same_arguments(where: str, mine: Any, right: nn.Module) -> None:
-    """Compare what ``destination`` and ``prefix`` do, with and without metadata."""
-    given = {"before": 0}
-    returned = outcome(lambda: mine.state_dict(destination=given, prefix="top."))
-    where += ', state_dict(destination={...}, prefix="top.")'
-    if isinstance(returned, tuple):
-        hint = (
-            "A plain dict cannot have the attribute _metadata: write versions only where it is."
-            if "_metadata" in returned[1]
-            else _error(returned[1])
+def _same_destination(mine: Any) -> None:
+    """Check that the dictionary that was given is filled and returned, also an empty one."""
+    for given, shown in (({"before": torch.zeros(1)}, "{...}"), ({}, "{}")):
+        returned = outcome(lambda given=given: mine.state_dict(destination=given))
+        where = f"On a module without children, state_dict(destination={shown})"
+        if isinstance(returned, tuple):
+            hint = (
+                "A plain dict has no attributes: write versions only where _metadata is."
+                if "_metadata" in returned[1]
+                else _error(returned[1])
+            )
+            raise _Error(f"{where} raised {returned[0].__name__}: {returned[1]}. {hint}")
+        _require(
+            isinstance(returned, Mapping),
+            f"{where} returned {type(returned).__name__}: return the destination at the end.",
         )
-        raise _Error(f"{where} raised {returned[0].__name__}: {returned[1]}. {hint}")
-    _require(
-        returned is given,
-        f"{where} returned another dictionary. Fill the one that was given, also when it is empty.",
-    )
-    expected = right.state_dict(destination={"before": 0}, prefix="top.")
-    _same_keys(where, list(given)[1:], list(expected)[1:], right, "top.")
-    empty: dict[str, Any] = {}
-    _require(
-        mine.state_dict(destination=empty) is empty,
-        f"{where}: an empty dictionary that is given counts as given. Ask 'is None', not 'not'.",
-    )
+        idea = "Fill the one that was given." if given else "Ask 'is None', not 'not'."
+        _require(returned is given, f"{where} returned another dictionary. {idea}")
+
+
+def _same_prefix(where: str, mine: Any, right: nn.Module) -> None:
+    found = mine.state_dict(destination={}, prefix="top.")
+    expected = right.state_dict(destination={}, prefix="top.")
+    where += ', state_dict(prefix="top.")'
+    _same_keys(where, list(found), list(expected), right, "top.")
 
 
 def _same_versions(module_class: type) -> None:
@@ -303,7 +302,7 @@ def _prefixes(answer: list[str]) -> str | None:
             idea = "A child that is None is left out: there is nothing to call."
         elif right == "body.1.":
             idea = "A module without tensors is called too. It writes nothing."
-        elif mine == "twin." and right.startswith("body."):
+        elif mine == "twin." and right != "body.":
             idea = "A module calls all its children before the next child of its parent has a turn."
         elif mine in ("0.", "1."):
             idea = "The prefix is the whole way from the root, not the last name alone."
