@@ -23,6 +23,7 @@ class Statement:
             entering it does, ``None`` when it is no such ``if``.
         loop: for such an ``if`` in a loop, the names of the loop's variables.
         test: the condition of an ``if``, else ``None``.
+        condition: the same as text on one line, else ``""``.
         delegates: whether it is a ``yield from``: what passes through it comes from elsewhere.
     """
 
@@ -33,6 +34,7 @@ class Statement:
     skips: bool | None
     loop: tuple[str, ...] = ()
     test: ast.expr | None = None
+    condition: str = ""
     delegates: bool = False
 
 
@@ -75,7 +77,8 @@ def _statement(node: ast.stmt | ast.ExceptHandler, parent: ast.AST) -> Statement
             skips, loop = False, _names(parent.target)
         elif _is_rest_of_generator(node, parent):
             skips = False
-    return Statement(first, header_end, _names(node), (start, end), skips, loop, test)
+    condition = ast.unparse(test) if test is not None else ""
+    return Statement(first, header_end, _names(node), (start, end), skips, loop, test, condition)
 
 
 def _is_rest_of_generator(node: ast.If, parent: ast.AST) -> bool:

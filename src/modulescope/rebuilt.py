@@ -284,10 +284,10 @@ class Module(AnyModule):
             for name, tensor in own.items()
             if tensor is not None and name not in self._non_persistent_buffers_set
         }
+        assign = local_metadata.get("assign_to_params_buffers", False)
         for name, tensor in own.items():
             key = prefix + name
             if key in state_dict:
-                assign = local_metadata.get("assign_to_params_buffers", False)
                 error = _fill(self, name, tensor, key, state_dict[key], assign)
                 error_msgs.extend([error] if error else [])
             elif strict:

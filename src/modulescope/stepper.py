@@ -206,13 +206,14 @@ class Stepper(Display):
     def to_text(self) -> str:
         width = len(str(len(self.rows)))
         out = [self.heading, ""]
+        many = self._grow_many
         used: dict[int, str] = {}
         for number, row in enumerate(self.rows, 1):
             reference = ""
             if row.kind == "line":
                 used[row.line] = self.sources[row.function].line(row.line).strip()
                 reference = f"  [line {row.line}]"
-            sentence = _sentence(row, self._grow_many)
+            sentence = _sentence(row, many)
             out.append(f"{number:{width}}  {'  ' * row.depth}{sentence}{reference}")
         if used:
             out.append("")
@@ -222,9 +223,8 @@ class Stepper(Display):
     def to_html(self) -> str:
         index = {name: number for number, name in enumerate(self.sources)}
         place = {row.number: position for position, row in enumerate(self.rows)}
-        rows = "".join(
-            _row_html(row, index.get(row.function, 0), place, self._grow_many) for row in self.rows
-        )
+        many = self._grow_many
+        rows = "".join(_row_html(row, index.get(row.function, 0), place, many) for row in self.rows)
         code = "".join(
             _source_html(source, number, self._ran(name))
             for number, (name, source) in enumerate(self.sources.items())

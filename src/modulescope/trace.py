@@ -280,14 +280,11 @@ def _reason(test: ast.expr | None, frame: types.FrameType, entered: bool) -> str
             return ""
         holds = left is right if isinstance(part.ops[0], ast.Is | ast.IsNot) else left in right
         holds ^= isinstance(part.ops[0], ast.IsNot | ast.NotIn)
+        if holds == entered and right is None:
+            return ""
         if holds == entered:
             said = part.ops[0] if holds else _OPPOSITE[type(part.ops[0])]()
-            compares_with_none = right is None
-            return (
-                ""
-                if compares_with_none
-                else ast.unparse(ast.Compare(part.left, [said], part.comparators))
-            )
+            return ast.unparse(ast.Compare(part.left, [said], part.comparators))
     return ""
 
 
@@ -423,8 +420,8 @@ class _Tracer:
         )
         if kind != "call" and statement is not None:
             step.passes_on = statement.delegates
-            if kind == "line" and statement.test is not None:
-                step.test = ast.unparse(statement.test)
+            if kind == "line":
+                step.test = statement.condition
         self.steps.append(step)
         return step
 

@@ -4,36 +4,9 @@ from torch import nn
 
 from modulescope import rebuilt
 
-Base = rebuilt.without("named_children", "children", "named_modules", "modules")
-
-
-class Right(Base):
-    def named_children(self):
-        memo = set()
-        for name, child in self._modules.items():
-            if child is not None and child not in memo:
-                memo.add(child)
-                yield name, child
-
-    def children(self):
-        for _, child in self.named_children():
-            yield child
-
-    def named_modules(self, memo=None, prefix="", remove_duplicate=True):
-        memo = set() if memo is None else memo
-        if self in memo:
-            return
-        if remove_duplicate:
-            memo.add(self)
-        yield prefix, self
-        for name, child in self._modules.items():
-            if child is not None:
-                path = f"{prefix}.{name}" if prefix else name
-                yield from child.named_modules(memo, path, remove_duplicate)
-
-    def modules(self, remove_duplicate=True):
-        for _, module in self.named_modules(remove_duplicate=remove_duplicate):
-            yield module
+METHODS = ("named_children", "children", "named_modules", "modules")
+Base = rebuilt.without(*METHODS)
+Right = type("Right", (Base,), {name: vars(rebuilt.Module)[name] for name in METHODS})
 
 
 def build(**methods):
